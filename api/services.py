@@ -156,12 +156,13 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         admission = _admission(exits, settings.database_url, log, client, heads, *terms)
         desk = Desk(log, reads, now_us)
         exits.push_async_callback(desk.close)
-        door, glass, calls = _door(settings, log, reads, following, exits)
+        turning = Authorities(log), Turns()
+        door, glass, calls = _door(settings, log, reads, following, turning, exits)
         yield Services(
             settings=settings,
             tokens=tokens,
             directory=following.directory,
-            authorities=Authorities(log),
+            authorities=turning[0],
             following=following,
             providers=Providers(loopback=settings.embedded, ca=settings.issuer_ca),
             door=door,
@@ -181,7 +182,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             nats=client,
             heads=heads,
             project_orgs={},
-            turns=Turns(),
+            turns=turning[1],
             desk=desk,
             payments=payments_of(),
             tail=tail,
@@ -218,13 +219,14 @@ def _door(
     log: EventLog,
     reads: Reads,
     following: Following,
+    turning: tuple[Authorities, Turns],
     exits: contextlib.AsyncExitStack,
 ) -> tuple[Door, GlassUse, Calls]:
     """Where requests are decided; what writes down what staff was let to do; what counts calls."""
     calls = Calls(log, reads, now_us)
     calls.start()
     exits.push_async_callback(calls.close)
-    glass = GlassUse(log, following.directory, calls, now_us)
+    glass = GlassUse(log, following.directory, calls, now_us, turning)
     glass.start()
     exits.push_async_callback(glass.close)
     door = Door(

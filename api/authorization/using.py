@@ -12,13 +12,13 @@ from api.authorization.caller import Caller
 from api.authorization.calls import LET, Calls, Kind, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
 from api.authorization.directory import ASKING, Directory
+from api.authorization.folded import Authorities
 from api.stopping import ended
+from api.turns import Turns
 from domain import authority
 from domain.authority import DECIDER
-from domain.authority_commands import Command, Glass, Put, Use
-from domain.authority_facts import Event
+from domain.authority_commands import Command, Put, Use
 from domain.break_glass import LEFT
-from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.log import EventLog
@@ -27,7 +27,8 @@ ACTOR: Final = "system-authority"
 GRANT: Final = "break_glass-"
 _EVERY_S: Final = 1.0
 _CLOSE_S: Final = 2.0  # with what counted calls wait for, within the grace of a stop
-_TRIES: Final = 8
+_TRIES: Final = 24
+_PAUSE_S: Final = 0.002
 _LOG: Final = logging.getLogger("gpuaas.api")
 
 type _Used = tuple[str, str, str, str, str]  # actor, organization, grant, action, scope
@@ -39,14 +40,19 @@ class GlassUse:
     """
 
     def __init__(
-        self, log: EventLog, directory: Directory, calls: Calls, clock_us: Callable[[], int]
+        self,
+        log: EventLog,
+        directory: Directory,
+        calls: Calls,
+        clock_us: Callable[[], int],
+        turning: tuple[Authorities, Turns],
     ) -> None:
         self._log = log
+        self._authorities, self._turns = turning
         self._calls = calls
         self._directory = directory
         self._clock_us = clock_us
         self._noted: dict[_Used, tuple[str, ...]] = {}
-        self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def note(self, caller: Caller, action: str, place: Place, verdict: Verdict) -> None:
@@ -65,15 +71,26 @@ class GlassUse:
             if found is not None and action not in found.used:
                 self._noted[caller.actor, org, grant, action, place[0]] = verdict.policies
 
-    async def written(self) -> None:
-        """What was noted until now is in the log. Raises: DomainError, as an append does."""
-        if not self._noted:
-            return
-        async with self._writing:
-            for used, policies in list(self._noted.items()):
-                actor, org, grant, action, scope = used
-                await self._put(Use(grant, action, scope), org, actor, policies)
+    async def written(self, actor: str = "") -> None:
+        """What was noted until now, of one of the staff or of all, is in the log: nobody waits for
+        what another one did in an organization that changes all the time.
+
+        Raises: DomainError, as an append does, once everything was tried.
+        """
+        failed: DomainError | None = None
+        for used in [one for one in self._noted if actor in ("", one[0])]:
+            who, org, grant, action, scope = used
+            policies = self._noted.get(used)
+            if policies is None:  # written by another request meanwhile
+                continue
+            try:
+                await self._put(Use(grant, action, scope), org, who, policies)
+            except DomainError as error:
+                failed = failed or error
+            else:
                 self._noted.pop(used, None)
+        if failed is not None:
+            raise failed
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -104,25 +121,28 @@ class GlassUse:
         bases = (one for one in known.staff(who) if one.role in ASKING and one.stands(now_us))
         return LEFT if who in known.people.ever and not any(bases) else ""
 
-    async def _put(self, wish: Glass, org: str, actor: str, policies: tuple[str, ...]) -> None:
+    async def _put(self, wish: Put | Use, org: str, actor: str, policies: tuple[str, ...]) -> None:
+        """In its turn, on what is folded already: whoever may change the organization's authority
+        could otherwise keep it from ever being written.
+        """
         stream = authority.authority_stream(org)
-        for tries in range(_TRIES):
-            recorded = await self._log.read_stream(stream)
-            facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its kind
-            command = Command(wish, org, policies, self._clock_us())
-            new = DECIDER.decide(command, fold(DECIDER, facts))
-            if not new:
-                return
-            write = Write(stream, org, recorded[-1].version, tuple(new))
-            cause = f"pos:{recorded[-1].position}"
-            try:
-                await self._log.append(Append((write,), actor, cause))
-            except DomainError as error:
-                if error.code != "log.version_stale":
-                    raise
-                await asyncio.sleep(0.01 * tries)
-            else:
-                return
+        async with self._turns.of(stream):
+            for tries in range(_TRIES):
+                found = await self._authorities.of(org)
+                command = Command(wish, org, policies, self._clock_us())
+                new = DECIDER.decide(command, found.state)
+                if not new:
+                    return
+                write = Write(stream, org, found.version, tuple(new))
+                cause = f"pos:{found.made[wish.grant].position}"
+                try:
+                    await self._log.append(Append((write,), actor, cause))
+                except DomainError as error:
+                    if error.code != "log.version_stale":
+                        raise
+                    await asyncio.sleep(_PAUSE_S * tries)
+                else:
+                    return
         raise DomainError("log.unavailable", "the use of break-glass could not be written down")
 
     async def close(self) -> None:
@@ -145,4 +165,4 @@ async def told_before(scope: Scope) -> None:
         return
     if principal.org == PLATFORM and not principal.role:
         services: Any = scope["litestar_app"].state.services
-        await services.glass.written()
+        await services.glass.written(principal.actor)

@@ -12,8 +12,10 @@ from api.authorization import calls, using
 from api.authorization.calls import LET, Calls, Kind
 from api.authorization.cedar import PLATFORM, Verdict
 from api.authorization.directory import Directory
+from api.authorization.folded import Authorities
 from api.authorization.principal import Principal
 from api.authorization.using import GlassUse
+from api.turns import Turns
 from domain import authority_facts as facts
 from domain.errors import DomainError
 from evidence.append import Append, Appended
@@ -48,11 +50,11 @@ class Log:
         approved = facts.GlassApproved(GRANT, "user-other", NOW_US + 1, (), 1)
         self.facts: list[Struct] = [asked, approved]
 
-    async def read_stream(self, stream: str) -> list[Recorded]:
+    async def read_stream(self, stream: str, after: int = 0) -> list[Recorded]:
         return [
             Recorded(at, stream, at + 1, "", ORG, WHO, "", 1, fact)
             for at, fact in enumerate(self.facts)
-        ]
+        ][after:]
 
     async def append(self, append: Append) -> Appended:
         self.asked += 1
@@ -67,7 +69,8 @@ class Log:
 
 def used(log: Log) -> GlassUse:
     port: Any = log
-    found = GlassUse(port, Directory(), Counted(), lambda: NOW_US)
+    turning = Authorities(port), Turns()
+    found = GlassUse(port, Directory(), Counted(), lambda: NOW_US, turning)
     found._noted[WHO, ORG, GRANT, "network.list", ORG] = (GRANT,)
     return found
 
@@ -78,7 +81,7 @@ def test_interleaved_requests_are_counted_once_each() -> None:
     """
     counted = Counted()
     port: Any = None
-    glass = GlassUse(port, Directory(), counted, lambda: NOW_US)
+    glass = GlassUse(port, Directory(), counted, lambda: NOW_US, (Authorities(port), Turns()))
     token = Principal(WHO, "", PLATFORM)
     first, second = (replace(token, counted=set()) for _ in range(2))
     for _ in range(3):
@@ -89,9 +92,25 @@ def test_interleaved_requests_are_counted_once_each() -> None:
     assert len(counted.told) == 3
 
 
+def test_nobody_waits_for_what_another_one_did() -> None:
+    """Whose use cannot be written down now is refused; others, and what can be, are not."""
+    log = Log("log.unavailable", "log.unavailable")
+    glass = used(log)
+    asyncio.run(glass.written("user-other"))
+    assert log.asked == 0
+    glass._noted["user-other", ORG, GRANT, "volume.list", ORG] = (GRANT,)
+    log.refusals.pop()
+    with pytest.raises(DomainError, match="unavailable"):
+        asyncio.run(glass.written())
+    assert [fact.action for fact in log.facts if isinstance(fact, facts.GlassUsed)] == [
+        "volume.list"
+    ]
+    assert list(glass._noted) == [(WHO, ORG, GRANT, "network.list", ORG)]
+
+
 def test_only_a_stale_version_is_tried_again() -> None:
     """Another's append in between is decided anew; any other refusal is told at once."""
-    log = Log("log.version_stale", "log.version_stale")
+    log = Log(*["log.version_stale"] * 20)
     asyncio.run(used(log).written())
     assert [type(fact) for fact in log.facts[2:]] == [facts.GlassUsed]
     for refusal in ("log.unavailable", "entry.refused"):
