@@ -99,11 +99,11 @@ async def _account(
     """
     services = services_of(request)
     before = told.of.get(data.scope)
-    last = scope.facts[-1]
+    last = project.place_of(scope.facts)
     name = data.account
     if name is None and before is not None:
         name = before.set.account
-    elif name is None and isinstance(last, project.Created | project.Moved):
+    elif name is None and last is not None:
         name = last.account
     elif name is None:
         await services.fresh(request)

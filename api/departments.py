@@ -9,6 +9,7 @@ from api.body import FrontRequest
 from api.changing import create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
+from api.renaming import name_of
 from api.services import services_of
 from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Department, DepartmentNew, Page
@@ -65,11 +66,12 @@ async def show_department(
     found = await target(services, request.user, department_id, "department", position)
     made = found.facts[0]
     assert isinstance(made, department.Created), "a department's stream begins with it"
-    names = await words(request, [made.name.private])
+    name = name_of(found.facts).private
+    names = await words(request, [name])
     body = Department(
         id=found.stream,
         organization=found.org,
-        name=names.get(made.name.private),
+        name=names.get(name),
         created_at=instant(made.created_us),
         version=found.version,
     )
@@ -99,5 +101,5 @@ def _given(row: tenancy_read.Department) -> Department:
         organization=row.organization,
         name=row.name,
         created_at=instant(row.created_us),
-        version=1,
+        version=row.version,
     )

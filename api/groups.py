@@ -60,8 +60,7 @@ type _Groups = tuple[list[tuple[int, str]], Callable[[str], Group]]
 async def _groups(found: Seen, request: FrontRequest, only: str | None = None) -> _Groups:
     """Those that the caller may see, in order of making; or the one of that id."""
     names = [one for one in found.state.groups if found.shows() and only in (None, one)]
-    facts = {name: found.made[name].fact for name in names}
-    texts = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
+    texts = {name: found.state.names[name].private for name in names}
     told = await words(request, list(texts.values()))
 
     def given(name: str) -> Group:

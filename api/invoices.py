@@ -150,13 +150,16 @@ def parties_of(conn: psycopg.Connection[Any], file: bytes) -> dict[str, taxes_re
 
 
 def names_of(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Invoice) -> Names:
-    """What the ids on an invoice, or on a credit note of it, are called."""
+    """What the ids on an invoice, or on a credit note of it, are called, or were when it was
+    finalized: a copy of what was sent says the same, whatever was renamed since.
+    """
+    then = found.from_position
     [account] = billing_read.accounts(conn, account=found.account)
-    [customer] = tenancy_read.organizations(conn, organization=found.organization)
+    [customer] = tenancy_read.organizations(conn, organization=found.organization, as_of=then)
     return Names(
         organization=customer.name or customer.organization,
         zone=account.zone,
-        projects=tenancy_read.project_names(conn, found.organization),
+        projects=tenancy_read.project_names(conn, found.organization, then),
         prices={one.from_position: one for one in billing_read.prices(conn, found.account)},
         services={
             one.period: f"{local(one.start_us, one.zone)} to {local(one.end_us, one.zone)}"

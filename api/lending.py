@@ -109,15 +109,10 @@ def _allowed(principal: Principal, scope: str) -> None:
 
 
 def _above(scope: Target) -> str:
-    match scope.facts[-1]:  # of a project, where it is by now
-        case (
-            department.Created(organization=above)
-            | project.Created(department=above)
-            | project.Moved(department=above)
-        ):
-            return above
-        case _:
-            return ""
+    place, first = project.place_of(scope.facts), scope.facts[0]
+    if place is not None:
+        return place.department
+    return first.organization if isinstance(first, department.Created) else ""
 
 
 async def _settled[T: Given](

@@ -12,6 +12,7 @@ from api.body import FrontRequest
 from api.changing import Target, change, create, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
+from api.renaming import name_of
 from api.services import services_of
 from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Organization, OrganizationNew, Page, Standing
@@ -177,10 +178,11 @@ async def show_organization(
     assert isinstance(made, organization.Created), "an organization's stream begins with it"
     state = fold(organization.DECIDER, facts)  # type: ignore[misc]  # of its own stream
     closing = state if isinstance(state, organization.Closing) else None
-    names = await words(request, [made.name.private])
+    name = name_of(facts).private
+    names = await words(request, [name])
     body = Organization(
         id=found.stream,
-        name=names.get(made.name.private),
+        name=names.get(name),
         state=_WORDS[type(state)],
         stop_at=None if closing is None else instant(closing.stop_us),
         wipe_at=None if closing is None else instant(closing.wipe_us),

@@ -179,5 +179,5 @@ def _called(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Invo
         one.period: f"{day(one.start_us, one.zone)} to {day(one.end_us - 1, one.zone)}"
         for one in billing_read.periods(conn, found.account)
     }
-    projects = tenancy_read.project_names(conn, found.organization)
+    projects = tenancy_read.project_names(conn, found.organization, found.from_position)
     return Called(parties_of(conn, file), projects, services)

@@ -16,6 +16,7 @@ from api.body import FrontRequest
 from api.changing import admitted, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
+from api.renaming import name_of
 from api.services import Services, services_of
 from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page, Project
@@ -109,6 +110,7 @@ async def _implicit(services: Services, caller: Principal, org: str) -> _Part:
     name, words = private_value(org, _IMPLICIT)
     command = department.Create(org, name, now_us())
     [made] = department.DECIDER.decide(command, department.DECIDER.initial)
+    assert isinstance(made, department.Created), "what was not there is made"
     stream = derived_id("department", org)
     writes = (Write(stream, org, 0, (made,)),)
     return _Part(stream, org, made, writes, ((owner.stream, owner.version),), (words,))
@@ -153,8 +155,8 @@ async def move_project(
 
 
 def _place(facts: tuple[Struct, ...]) -> tuple[str, str]:
-    last = facts[-1]
-    assert isinstance(last, project.Created | project.Moved), "a project's stream has its own facts"
+    last = project.place_of(facts)
+    assert last is not None, "a project's stream begins with it"
     return last.department, last.account
 
 
@@ -200,13 +202,14 @@ async def show_project(
     found = await target(services, request.user, project_id, "project", position)
     made, is_at = found.facts[0], _place(found.facts)
     assert isinstance(made, project.Created), "a project's stream begins with it"
-    names = await words(request, [made.name.private])
+    name = name_of(found.facts).private
+    names = await words(request, [name])
     body = Project(
         id=found.stream,
         organization=found.org,
         department=is_at[0],
         account=is_at[1],
-        name=names.get(made.name.private),
+        name=names.get(name),
         created_at=instant(made.created_us),
         version=found.version,
     )

@@ -104,6 +104,7 @@ csr.malformed|400|Not a certificate request|Send PKCS #10 of an Ed25519 key, as 
 demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
 demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
 department.exists|409|The department exists|Read it; choose another id.
+department.unknown|404|No such department|Check the id.
 device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
 device.faulty|503|The device does not answer well|Operator: read its health; it waits in quarantine.
 device.lost|503|The GPU has fallen off the bus|Operator: restart the machine, then test the device.

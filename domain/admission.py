@@ -96,6 +96,7 @@ class AdmissionState:
             meter.Registered: self._registered,
             project.Created: self.places.created,
             project.Moved: self.places.moved,
+            project.Renamed: self.places.renamed,
             account.Opened: self._account,
             account.TermsSet: self.purses.terms.__setitem__,
             **dict.fromkeys(get_args(credit.Event.__value__), self.purses.credited),

@@ -45,6 +45,7 @@ from domain.authority_commands import (
     Put,
     Refuse,
     RemoveMember,
+    RenameGroup,
     RequireSso,
     Revoke,
     SetGuardrail,
@@ -61,6 +62,7 @@ from domain.authority_facts import (
     GroupDeleted,
     GroupJoined,
     GroupLeft,
+    GroupRenamed,
     GuardrailLifted,
     GuardrailSet,
     MemberAdded,
@@ -149,25 +151,29 @@ def _wished(command: Command, state: Authority) -> list[Event]:
             lost = _unbound(state, account, "its service account was deleted", command)
             left = [GroupLeft(name, account, *by) for name in state.groups_of(account)]
             return [*lost, *left, AccountDeleted(account, *by)]
-        case CreateGroup() | DeleteGroup() | JoinGroup() | LeaveGroup():
+        case CreateGroup() | RenameGroup() | DeleteGroup() | JoinGroup() | LeaveGroup():
             return _grouped(command.wish, command, state)
         case _:
             assert_never(command.wish)
 
 
 def _grouped(
-    wish: CreateGroup | DeleteGroup | JoinGroup | LeaveGroup, command: Command, state: Authority
+    wish: CreateGroup | RenameGroup | DeleteGroup | JoinGroup | LeaveGroup,
+    command: Command,
+    state: Authority,
 ) -> list[Event]:
     by = (command.policies, command.now_us)
     if isinstance(wish, CreateGroup):
         room(len(state.groups), command.bounds.groups)
         return [GroupCreated(wish.group, wish.name, *by)]
     if over(wish.group, wish.group in state.groups, state):
-        if isinstance(wish, JoinGroup):
+        if isinstance(wish, JoinGroup | RenameGroup):
             raise DomainError("authority.gone", "the group was deleted")
         return []
     within = state.groups[wish.group]
     match wish:
+        case RenameGroup(group, name):
+            return [] if name == state.names[group] else [GroupRenamed(group, name, *by)]
         case DeleteGroup(group):
             return [
                 *_unbound(state, group, "its group was deleted", command),

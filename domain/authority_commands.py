@@ -43,6 +43,11 @@ class CreateGroup(Struct, frozen=True):
     name: Private
 
 
+class RenameGroup(Struct, frozen=True):
+    group: str
+    name: Private
+
+
 class DeleteGroup(Struct, frozen=True):
     group: str
 
@@ -152,9 +157,10 @@ class Found(Struct, frozen=True):
 
 type Glass = Ask | Approve | Refuse | Use | Put
 type Wish = (
-    Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | DeleteGroup | JoinGroup
-    | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke | SetGuardrail | LiftGuardrail
-    | RequireSso | LiftSso | Ask | Approve | Refuse | Use | Put | Found
+    Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | RenameGroup
+    | DeleteGroup | JoinGroup | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke
+    | SetGuardrail | LiftGuardrail | RequireSso | LiftSso | Ask | Approve
+    | Refuse | Use | Put | Found
 )  # fmt: skip
 
 

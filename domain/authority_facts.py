@@ -54,6 +54,15 @@ class GroupCreated(
     decided_us: int
 
 
+class GroupRenamed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_renamed.v1"
+):
+    group: str
+    name: Private
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class GroupDeleted(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_deleted.v1"
 ):
@@ -245,7 +254,7 @@ class PlatformFounded(
 type GlassEvent = GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
 type Event = (
     Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
-    | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
-    | GuardrailSet | GuardrailLifted | ResourcePlaced | SsoRequired | SsoLifted
+    | GroupRenamed | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted
+    | BindingRevoked | GuardrailSet | GuardrailLifted | ResourcePlaced | SsoRequired | SsoLifted
     | GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded | PlatformFounded
 )  # fmt: skip

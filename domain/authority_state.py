@@ -23,6 +23,7 @@ from domain.authority_facts import (
     GroupDeleted,
     GroupJoined,
     GroupLeft,
+    GroupRenamed,
     GuardrailLifted,
     GuardrailSet,
     InvitationWithdrawn,
@@ -36,16 +37,18 @@ from domain.authority_facts import (
 )
 from domain.binding import OPERATOR, OWNER, Binding, Guardrail, Sso
 from domain.gone import Gone
+from domain.words import Private
 
 
 class Authority(Struct, frozen=True):
-    """What stands now; `gone` are ids that were there and are not; `resources`: their projects;
-    `founded`: somebody has, or ever had, a binding.
+    """What stands now; `names`: of groups; `gone`: ids that were there and are not; `resources`:
+    their projects; `founded`: somebody has, or ever had, a binding.
     """
 
     invitations: Mapping[str, Invited] = {}
     members: frozenset[str] = frozenset()
     groups: Mapping[str, frozenset[str]] = {}
+    names: Mapping[str, Private] = {}
     accounts: frozenset[str] = frozenset()
     bindings: Mapping[str, Binding] = {}
     guardrails: Mapping[str, Guardrail] = {}
@@ -102,9 +105,13 @@ def evolve(state: Authority, event: Event) -> Authority:
         case MemberRemoved(principal):
             return replace(state, members=state.members - {principal})
         case GroupCreated(group=name):
-            return replace(state, groups={**state.groups, name: frozenset()})
+            names = {**state.names, name: event.name}
+            return replace(state, groups={**state.groups, name: frozenset()}, names=names)
+        case GroupRenamed(group=name):
+            return replace(state, names={**state.names, name: event.name})
         case GroupDeleted(group=name):
-            return replace(state, groups=_but(state.groups, name), gone=state.gone.having(name))
+            left, names = _but(state.groups, name), _but(state.names, name)
+            return replace(state, groups=left, names=names, gone=state.gone.having(name))
         case GroupJoined(group, principal):
             return replace(state, groups={**state.groups, group: state.groups[group] | {principal}})
         case GroupLeft(group, principal):

@@ -1,9 +1,10 @@
 """A department: a part of one organization.
 
-(none) -Create-> Existing
+(none) -Create-> Existing -Rename-> Existing
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -16,7 +17,12 @@ class Create(Struct, frozen=True):
     now_us: int
 
 
-type Command = Create
+class Rename(Struct, frozen=True):
+    name: Private
+    now_us: int
+
+
+type Command = Create | Rename
 
 
 class Created(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.department.created.v1"):
@@ -25,7 +31,12 @@ class Created(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.depar
     created_us: int
 
 
-type Event = Created
+class Renamed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.department.renamed.v1"):
+    name: Private
+    renamed_us: int
+
+
+type Event = Created | Renamed
 
 
 class Missing(Struct, frozen=True):
@@ -41,18 +52,25 @@ type State = Missing | Existing
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `department.exists`."""
-    match state:
-        case Missing():
-            return [Created(command.organization, command.name, command.now_us)]
-        case Existing() if state == Existing(command.organization, command.name):
+    """Raises DomainError `department.exists`, `department.unknown`."""
+    match command, state:
+        case Create(organization, name, now_us), Missing():
+            return [Created(organization, name, now_us)]
+        case Create(organization, name), Existing() if state == Existing(organization, name):
             return []
+        case Rename(name, now_us), Existing():
+            return [] if name == state.name else [Renamed(name, now_us)]
+        case Rename(), _:
+            raise DomainError("department.unknown", "no such department")
         case _:
             raise DomainError("department.exists", "this stream has another department already")
 
 
-def evolve(_: State, event: Event) -> State:
-    return Existing(event.organization, event.name)
+def evolve(state: State, event: Event) -> State:
+    if isinstance(event, Created):
+        return Existing(event.organization, event.name)
+    assert isinstance(state, Existing), "only what is there is renamed"
+    return replace(state, name=event.name)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

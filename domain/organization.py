@@ -1,6 +1,7 @@
 """An organization: the tenant; suspended or closing, it launches nothing new.
 
 (none) -Create-> Active -Suspend-> OnHold -Reactivate-> Active
+Active | OnHold -Rename-> as it was
 Active | OnHold -Close-> Closing -Withdraw-> Active | OnHold
 Closing, with nothing left -Finish-> Closed
 What becomes of its things is in `effects.py`, how it ends in `closing.py`. Its stream also holds
@@ -10,6 +11,7 @@ the tokens issued for it, which decide nothing here.
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.access import TokenIssued
 from domain.decider import Decider
@@ -52,7 +54,12 @@ class Finish(Struct, frozen=True):
     now_us: int
 
 
-type Command = Create | Suspend | Reactivate | Close | Withdraw | Finish
+class Rename(Struct, frozen=True):
+    name: Private
+    now_us: int
+
+
+type Command = Create | Suspend | Reactivate | Close | Withdraw | Finish | Rename
 
 
 class Created(
@@ -99,9 +106,16 @@ class ClosedForGood(
     decided_us: int
 
 
+class Renamed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.organization.renamed.v1"
+):
+    name: Private
+    renamed_us: int
+
+
 type Event = (
     Created | Suspended | Reactivated | ClosingStarted | ClosingWithdrawn | ClosedForGood
-    | TokenIssued
+    | Renamed | TokenIssued
 )  # fmt: skip
 
 
@@ -159,6 +173,8 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Reactivated(command.reason, command.now_us)]
         case (Suspend(), OnHold()) | (Reactivate(), Active()):
             return []
+        case Rename(name, now_us), Active() | OnHold():
+            return [] if name == state.name else [Renamed(name, now_us)]
         case Close(reason, stop_us, wipe_us, now_us), Active() | OnHold():
             if not now_us <= stop_us <= wipe_us:
                 raise DomainError("organization.dates_invalid", "stopped first, then wiped")
@@ -201,6 +217,9 @@ def evolve(state: State, event: Event) -> State:
         case ClosedForGood():
             assert isinstance(state, Closing)
             return Closed(state.name)
+        case Renamed(name):
+            assert isinstance(state, Active | OnHold)
+            return replace(state, name=name)
         case TokenIssued():
             return state
         case _:

@@ -27,6 +27,9 @@ class Places:
         """Its last move was refused."""
         self.now[stream], self._since_us[stream] = self._left[stream].pop()
 
+    def renamed(self, stream: str, fact: project.Renamed) -> None:
+        self.now[stream] = replace(self.now[stream], name=fact.name)
+
     def left(self, stream: str) -> str:
         """The department that it was in before its last move."""
         return self._left[stream][-1][0].department

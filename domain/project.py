@@ -1,11 +1,12 @@
 """A project: where runtimes live, in one department, paid by one billing account.
 
-(none) -Create-> Existing -Move-> Existing
+(none) -Create-> Existing -Move, Rename-> Existing
 
 A move is within its organization and takes effect at its instant: what is used from then on is of
 the new department, what begins from then on is paid by the new account (docs/adr/0034).
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from msgspec import Struct
@@ -36,7 +37,12 @@ class Move(Struct, frozen=True):
     now_us: int
 
 
-type Command = Create | Move
+class Rename(Struct, frozen=True):
+    name: Private
+    now_us: int
+
+
+type Command = Create | Move | Rename
 
 
 class Created(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.project.created.v1"):
@@ -55,7 +61,12 @@ class Moved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.project
     moved_us: int
 
 
-type Event = Created | Moved
+class Renamed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.project.renamed.v1"):
+    name: Private
+    renamed_us: int
+
+
+type Event = Created | Moved | Renamed
 
 
 class Missing(Struct, frozen=True):
@@ -91,10 +102,18 @@ def decide(command: Command, state: State) -> list[Event]:
             # Clocks of two processes may differ: a project never is in two places at an instant.
             moved_us = max(command.now_us, state.since_us + 1)
             return [Moved(command.department, command.account, moved_us)]
-        case Move(), Missing():
+        case Rename(name, now_us), Existing():
+            return [] if name == state.name else [Renamed(name, now_us)]
+        case ((Move() | Rename()), Missing()):
             raise DomainError("project.unknown", "no such project")
         case _:
             assert_never((command, state))  # type: ignore[arg-type]  # mypy sees no pairs
+
+
+def place_of(facts: Sequence[Struct]) -> Created | Moved | None:
+    """The fact of a project's stream that says where it is; None of another stream."""
+    placed = (one for one in reversed(facts) if isinstance(one, Created | Moved))
+    return next(placed, None)
 
 
 def _own(command: Create) -> tuple[str, str, str, Private]:
@@ -111,6 +130,9 @@ def evolve(state: State, event: Event) -> State:
         case Moved(department=department, account=account, moved_us=moved_us):
             assert isinstance(state, Existing), "only what is there is moved"
             return replace(state, department=department, account=account, since_us=moved_us)
+        case Renamed(name):
+            assert isinstance(state, Existing), "only what is there is renamed"
+            return replace(state, name=name)
         case _:
             assert_never(event)
 

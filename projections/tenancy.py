@@ -7,6 +7,11 @@ from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, text
 
+type _Named = (
+    organization.Created | organization.Renamed | department.Created | department.Renamed
+    | project.Created | project.Renamed
+)  # fmt: skip
+
 SHAPES: Final = (
     Shape(
         "organization",
@@ -32,6 +37,11 @@ SHAPES: Final = (
         "project",
         ("project",),
         "project, from_position, to_position, organization, department, account, name, created_us",
+    ),
+    Shape(
+        "tenancy_name",
+        ("stream",),
+        "stream, from_position, to_position, name, version",
     ),
     Shape(
         "quota_limit",
@@ -82,7 +92,13 @@ SHAPES: Final = (
 )
 
 
+def _named(b: Batch, e: Entry, f: _Named) -> None:
+    head, tail = f"{e.stream}\t{e.position}", f"{text(f.name.private)}\t{e.version}"
+    b["tenancy_name"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
 def _created(b: Batch, e: Entry, f: organization.Created) -> None:
+    _named(b, e, f)
     head, new = f"{e.stream}\t{e.position}", e.version == 1
     tail = f"{text(f.name.private)}\t{f.created_us}"
     b["organization"].open(e.stream, e.position, head, tail, new=new)
@@ -121,12 +137,14 @@ def _closed(b: Batch, e: Entry, f: organization.ClosedForGood) -> None:
 
 
 def _department(b: Batch, e: Entry, f: department.Created) -> None:
+    _named(b, e, f)
     tail = f"{text(f.organization)}\t{text(f.name.private)}\t{f.created_us}"
     head = f"{e.stream}\t{e.position}"
     b["department"].open(e.stream, e.position, head, tail, new=e.version == 1)
 
 
 def _project(b: Batch, e: Entry, f: project.Created) -> None:
+    _named(b, e, f)
     tail = (
         f"{text(f.organization)}\t{text(f.department)}\t{text(f.account)}\t"
         f"{text(f.name.private)}\t{f.created_us}"
@@ -200,8 +218,11 @@ APPLY: Final[dict[type, Apply]] = {
     organization.ClosingStarted: _closing,
     organization.ClosingWithdrawn: _withdrawn,
     organization.ClosedForGood: _closed,
+    organization.Renamed: _named,
     department.Created: _department,
+    department.Renamed: _named,
     project.Created: _project,
+    project.Renamed: _named,
     quota.LimitSet: _limit,
     quota.Committed: _committed,
     quota.Released: _released,

@@ -32,6 +32,7 @@ class Department(Struct, frozen=True):
     organization: str
     name: str | None
     created_us: int
+    version: int
 
 
 class Project(Struct, frozen=True):
@@ -83,9 +84,6 @@ class Token(Struct, frozen=True):
     issued_by: str
 
 
-_NAME: Final[LiteralString] = """
-[words w t.name]
-"""
 _PAGE: Final = """
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
@@ -97,18 +95,18 @@ SELECT t.organization, t.from_position, w.words AS name, t.created_us, s.state, 
 FROM views.organization t
 JOIN views.organization_standing s ON s.organization = t.organization AND [s]
 LEFT JOIN views.organization_closing c ON c.organization = t.organization AND [c]
-[words w t.name]
+JOIN views.tenancy_name n ON n.stream = t.organization AND [n]
+[words w n.name]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.organization] AND (%(state)s::text IS NULL OR s.state = %(state)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
 _DEPARTMENTS: Final[LiteralString] = (
     """
-SELECT t.department, t.from_position, t.organization, w.words AS name, t.created_us
+SELECT t.department, t.from_position, t.organization, w.words AS name, t.created_us, n.version
 FROM views.department t
-"""
-    + _NAME
-    + """
+JOIN views.tenancy_name n ON n.stream = t.department AND [n]
+[words w n.name]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.department]
   AND (%(department)s::text IS NULL OR t.department = %(department)s)
@@ -118,11 +116,10 @@ WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization
 _PROJECTS: Final[LiteralString] = (
     """
 SELECT t.project, t.from_position, t.organization, p.department, p.account, w.words AS name,
-  t.created_us, p.version
+  t.created_us, greatest(p.version, n.version) AS version
 FROM views.project t JOIN views.project_place p ON p.project = t.project AND [p]
-"""
-    + _NAME
-    + """
+JOIN views.tenancy_name n ON n.stream = t.project AND [n]
+[words w n.name]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.project]
   AND (%(department)s::text IS NULL OR p.department = %(department)s)

@@ -18,6 +18,7 @@ from tests.acting_recipes import (
     CENTRE,
     CLOSE,
     CORDON,
+    DEPARTMENT,
     DRAIN,
     GROUP,
     INCIDENT,
@@ -33,6 +34,7 @@ from tests.acting_recipes import (
     SSH,
     SUSPEND,
     SUSPEND_ACCOUNT,
+    TENANT,
     TERMINAL,
     WEBHOOK,
     Recipe,
@@ -71,6 +73,7 @@ from tests.acting_recipes import (
     period_closed,
     priced_rate,
     removed_member,
+    renamed,
     requiring_sso,
     rerated,
     restored,
@@ -116,13 +119,19 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/cost-centres": CENTRE,
     "/v1/cost-centres/{cost_centre_id}/close": after(CENTRE, "/v1/cost-centres/{}/close"),
     "/v1/cost-centres/{cost_centre_id}/rename": after(
-        CENTRE, "/v1/cost-centres/{}/rename", lambda w: {"name": f"C{w.number()}"}
+        CENTRE, "/v1/cost-centres/{}/rename", renamed
     ),
-    "/v1/departments": made_new("/v1/departments", lambda w: of_org(w, name=f"D{w.number()}")),
+    "/v1/departments": DEPARTMENT,
+    "/v1/departments/{department_id}/rename": after(
+        DEPARTMENT, "/v1/departments/{}/rename", renamed
+    ),
     "/v1/groups": GROUP,
     "/v1/groups/{group_id}/delete": after(GROUP, "/v1/groups/{}/delete", ended),
     "/v1/groups/{group_id}/members": in_group,
     "/v1/groups/{group_id}/members/remove": out_of_group,
+    "/v1/groups/{group_id}/rename": after(
+        GROUP, "/v1/groups/{}/rename", lambda w: of_org(w, **renamed(w))
+    ),
     "/v1/guardrails": guarded,
     "/v1/guardrails/{guardrail_id}/lift": after(guarded, "/v1/guardrails/{}/lift", ended),
     "/v1/identities": linking,
@@ -190,9 +199,12 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/nodes/{node_id}/topology": on("node", "topology", {"zone": "z", "group": 1}),
     "/v1/nodes/{node_id}/uncordon": then(CORDON, "uncordon"),
     "/v1/nodes/{node_id}/undrain": then(DRAIN, "undrain", lambda _: {"reason": "fan"}),
-    "/v1/organizations": made_new("/v1/organizations", lambda w: {"name": f"O{w.number()}"}),
+    "/v1/organizations": TENANT,
     "/v1/organizations/{organization_id}/close": CLOSE,
     "/v1/organizations/{organization_id}/reactivate": then(SUSPEND, "reactivate", why),
+    "/v1/organizations/{organization_id}/rename": after(
+        TENANT, "/v1/organizations/{}/rename", renamed
+    ),
     "/v1/organizations/{organization_id}/reopen": then(CLOSE, "reopen", why),
     "/v1/organizations/{organization_id}/suspend": SUSPEND,
     "/v1/periods/{period_id}/close": period_closed,
@@ -205,6 +217,7 @@ CALLS: Final[dict[str, Recipe]] = {
     ),
     "/v1/projects/{project_id}/attribution": attributed,
     "/v1/projects/{project_id}/move": moved,
+    "/v1/projects/{project_id}/rename": on("project", "rename", renamed),
     "/v1/quotas": limited,
     "/v1/quotas/claims": claimed,
     "/v1/quotas/claims/end": unclaimed,

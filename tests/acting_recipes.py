@@ -97,6 +97,10 @@ def ended(w: World) -> dict[str, str]:
     return of_org(w, reason="asked")
 
 
+def renamed(w: World) -> dict[str, str]:
+    return {"name": f"R{w.number()}"}
+
+
 def soon(us: int = DAY_US) -> str:
     return instant(now_us() + us)
 
@@ -346,6 +350,8 @@ RUNTIME = made_new("/v1/runtimes", lambda w: of_project(w, name="r", gpu_milli=1
 CENTRE = made_new(
     "/v1/cost-centres", lambda w: {"department": w.department, "name": f"C{w.number()}"}
 )
+DEPARTMENT = made_new("/v1/departments", lambda w: of_org(w, name=f"D{w.number()}"))
+TENANT = made_new("/v1/organizations", lambda w: {"name": f"O{w.number()}"})
 GROUP = made_new("/v1/groups", lambda w: of_org(w, name=f"g{w.number()}"))
 SERVICE = made_new("/v1/service-accounts", lambda w: of_org(w, name=f"s{w.number()}"))
 MEMBERS = made_new("/v1/members", lambda w: of_org(w, principal=f"user-m{w.number()}"))

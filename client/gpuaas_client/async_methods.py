@@ -1803,6 +1803,36 @@ class AsyncMethods(ABC):
             operations.rename_cost_centre(cost_centre_id, body), key=key, if_match=if_match
         )
 
+    async def rename_department(
+        self, department_id: str, body: models.NewName, *, key: str = "", if_match: str = ""
+    ) -> models.Renamed:
+        """POST /v1/departments/{department_id}/rename"""
+        return await self.do(
+            operations.rename_department(department_id, body), key=key, if_match=if_match
+        )
+
+    async def rename_group(
+        self, group_id: str, body: models.GroupName, *, key: str = "", if_match: str = ""
+    ) -> models.Renamed:
+        """POST /v1/groups/{group_id}/rename"""
+        return await self.do(operations.rename_group(group_id, body), key=key, if_match=if_match)
+
+    async def rename_organization(
+        self, organization_id: str, body: models.NewName, *, key: str = "", if_match: str = ""
+    ) -> models.Renamed:
+        """POST /v1/organizations/{organization_id}/rename"""
+        return await self.do(
+            operations.rename_organization(organization_id, body), key=key, if_match=if_match
+        )
+
+    async def rename_project(
+        self, project_id: str, body: models.NewName, *, key: str = "", if_match: str = ""
+    ) -> models.Renamed:
+        """POST /v1/projects/{project_id}/rename"""
+        return await self.do(
+            operations.rename_project(project_id, body), key=key, if_match=if_match
+        )
+
     async def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return await self.do(operations.renew_certificate(body))

@@ -29,6 +29,7 @@ from gpuaas_client.verbs import (
     factors,
     long_work,
     members,
+    names,
     nodes,
     prices,
     profiles,
@@ -115,7 +116,14 @@ SECTIONS: Final = (
     ("Who you are", (*profiles.VERBS, *factors.VERBS)),
     (
         "Your organization",
-        (*tenancy.VERBS, *members.VERBS, *access.VERBS, *sessions.VERBS, *webhooks.VERBS),
+        (
+            *names.VERBS,
+            *tenancy.VERBS,
+            *members.VERBS,
+            *access.VERBS,
+            *sessions.VERBS,
+            *webhooks.VERBS,
+        ),
     ),
     ("Money", (*books.VERBS, *budgets.VERBS, *cost_centres.VERBS, *tenancy.MONEY, *prices.VERBS)),
     ("Evidence", (*evidence.VERBS, *raw.EVIDENCE, *break_glass.VERBS)),

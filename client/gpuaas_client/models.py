@@ -757,6 +757,11 @@ class GroupMember(Struct, frozen=True, kw_only=True):
     principal: str
 
 
+class GroupName(Struct, frozen=True, kw_only=True):
+    name: str
+    organization: str | UnsetType | None = UNSET
+
+
 class GroupNew(Struct, frozen=True, kw_only=True):
     name: str
     organization: str | UnsetType | None = UNSET
@@ -1086,6 +1091,10 @@ class NetworkNew(Struct, frozen=True, kw_only=True):
 class NetworkPolicy(Struct, frozen=True, kw_only=True):
     egress: list[EgressRule]
     internal: bool | UnsetType = UNSET
+
+
+class NewName(Struct, frozen=True, kw_only=True):
+    name: str
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -1434,6 +1443,14 @@ class RecoveryCodes(Struct, frozen=True, kw_only=True):
     principal: str
     recovery_codes: list[str] | None
     secret_already_shown: bool
+
+
+class Renamed(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    organization: str
+    renamed_at: str | None
+    version: int | None
 
 
 class RenewalReply(Struct, frozen=True, kw_only=True):

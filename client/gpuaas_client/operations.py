@@ -1958,6 +1958,42 @@ def rename_cost_centre(cost_centre_id: str, body: models.CostCentreName) -> Call
     )
 
 
+def rename_department(department_id: str, body: models.NewName) -> Call[models.Renamed]:
+    """POST /v1/departments/{department_id}/rename"""
+    return Call(
+        "POST",
+        f"/v1/departments/{quoted(department_id)}/rename",
+        models.Renamed,
+        body=body,
+        acts=True,
+    )
+
+
+def rename_group(group_id: str, body: models.GroupName) -> Call[models.Renamed]:
+    """POST /v1/groups/{group_id}/rename"""
+    return Call(
+        "POST", f"/v1/groups/{quoted(group_id)}/rename", models.Renamed, body=body, acts=True
+    )
+
+
+def rename_organization(organization_id: str, body: models.NewName) -> Call[models.Renamed]:
+    """POST /v1/organizations/{organization_id}/rename"""
+    return Call(
+        "POST",
+        f"/v1/organizations/{quoted(organization_id)}/rename",
+        models.Renamed,
+        body=body,
+        acts=True,
+    )
+
+
+def rename_project(project_id: str, body: models.NewName) -> Call[models.Renamed]:
+    """POST /v1/projects/{project_id}/rename"""
+    return Call(
+        "POST", f"/v1/projects/{quoted(project_id)}/rename", models.Renamed, body=body, acts=True
+    )
+
+
 def renew_certificate(body: models.RenewalRequest) -> Call[models.RenewalReply]:
     """POST /v1/nodes/certificate"""
     return Call("POST", "/v1/nodes/certificate", models.RenewalReply, body=body)

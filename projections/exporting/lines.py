@@ -179,8 +179,8 @@ SELECT e.reservation, NULL, e.project FROM views.reservation e
 WHERE e.reservation = {those} AND [e]
 """.replace("{those}", _THOSE)
 _PROJECTS: Final = """
-SELECT p.project, w.words, p.project FROM views.project p {words}
-WHERE p.project = {those} AND [p]
+SELECT p.stream, w.words, p.stream FROM views.tenancy_name p {words}
+WHERE p.stream = {those} AND [p]
 """.replace("{words}", _WORDS.replace("{n}", "p.name")).replace("{those}", _THOSE)
 # Which of them were on SIMULATED GPUs, and which were not, by their node's enrolment of that time;
 # and in which region it stood then.

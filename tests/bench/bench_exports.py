@@ -30,6 +30,7 @@ _FILL: Final = """
 INSERT INTO views.account VALUES (%(account)s, 1, NULL, %(org)s, 'USD', 2, 'UTC', '2025b', 0);
 INSERT INTO views.period VALUES (%(period)s, 2, NULL, %(account)s, 1, 0, %(month)s, 'UTC', '2025b', 0);
 INSERT INTO views.project VALUES (%(project)s, 3, NULL, %(org)s, 'department-1', %(account)s, 'synthetic', 0);
+INSERT INTO views.tenancy_name VALUES (%(project)s, 3, NULL, 'synthetic', 1);
 INSERT INTO views.price VALUES
   (4, NULL, 'pricebook-1', 'default', 'gpu.time', 'H100', '-', 'usable', 'USD', 0, 0, 3490000000000, 3600000000000);
 INSERT INTO views.node_identity VALUES (%(node)s, 5, NULL, 'key', 'H100', false, 'serial', '[]', 0);

@@ -107,6 +107,7 @@ _NOT_ADMINISTRATIVE = {
     "invitation.accept": "its secret is the proof",
     "mfa.confirm": "is the factor", "mfa.enrol": "before there is one", "mfa.remove": "by its code",
     "mfa.replace_recovery_codes": "by its code", "mfa.verify": "is the factor",
+    "organization.rename": "nothing rests on what it is called",
     "session.end": "one's own", "session.list_any": "a read", "source.revoke": "ends it",
     "webhook.pause": "sends less", "webhook.replay": "to where it leads already",
     "webhook.resume": "to where it leads already",

@@ -130,7 +130,9 @@ async def told(stage: Stage, account: str) -> None:
 
 
 async def pages(stage: Stage) -> None:
-    """Each invoice as a page for people, with its own total, and nothing loaded or run."""
+    """Each invoice as a page for people, with its own total, and nothing loaded or run; it calls
+    who it went to as they were called then.
+    """
     found = (await stage.get("/v1/invoices")).json()["items"]
     assert found
     for invoice in found:
@@ -145,6 +147,14 @@ async def pages(stage: Stage) -> None:
             f"/v1/invoices/{invoice['id']}/page", token=stage.token("member", "organization-x")
         )
         assert foreign.status_code == 404
+    first = found[0]
+    page = await stage.get(f"/v1/invoices/{first['id']}/page")
+    renamed = await stage.post(
+        f"/v1/organizations/{first['organization']}/rename", {"name": "Renamed since"}
+    )
+    assert renamed.status_code == 200, renamed.text
+    await stage.views()
+    assert (await stage.get(f"/v1/invoices/{first['id']}/page")).text == page.text
 
 
 async def refusals(stage: Stage, account: str) -> None:

@@ -257,6 +257,11 @@ async def _tenancy(story: Story) -> None:
     await _signed_in(story, org)
     await _attributed(story)
     await story.look()
+    for kind, name in (("organization", org), ("department", tenant["department"]),
+                       ("project", project), ("group", story.ids["group_id"])):  # fmt: skip
+        await story.post(f"/v1/{kind}s/{name}/rename", {"name": "renamed"} | (
+            {"organization": org} if kind == "group" else {}))  # fmt: skip
+    await story.look()
     await _entered(story, project)
     await story.post(f"/v1/api-keys/{key['id']}/revoke", {"reason": "lost"})
     await story.post("/v1/members/user-a/remove", {"organization": org, "reason": "left"})

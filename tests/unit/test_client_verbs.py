@@ -52,6 +52,7 @@ cost-centre rename cost_centre-1 b
 cost-centre show cost_centre-1
 department create a
 department list
+department rename department-1 b
 events --after 3
 evidence bundle --out FILE | tests/integration/test_first_steps.py
 evidence calls 3 | tests/unit/test_counted_calls.py
@@ -65,6 +66,7 @@ group create a
 group delete group-1
 group list
 group remove group-1 user-1
+group rename group-1 b
 guardrail lift id-1
 guardrail list
 guardrail set project-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
@@ -116,6 +118,7 @@ organization effects --state suspended
 organization lift-sso organization-1
 organization list --state suspended
 organization reactivate organization-1 --reason paid
+organization rename organization-1 b
 organization reopen organization-1 --reason stays
 organization require-mfa organization-1
 organization require-sso organization-1 id-2 --except user-1
@@ -132,6 +135,7 @@ project attribution project-1
 project create a --department department-1 --account id-2
 project list
 project move project-1 --account id-2
+project rename project-1 b
 project show project-1
 quota list
 quota set project-1 T4 4

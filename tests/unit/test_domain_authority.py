@@ -22,6 +22,7 @@ from domain.authority_commands import (
     LiftGuardrail,
     LiftSso,
     RemoveMember,
+    RenameGroup,
     RequireSso,
     Revoke,
     SetGuardrail,
@@ -42,6 +43,7 @@ from domain.authority_state import Authority
 from domain.binding import Binding, Guardrail
 from domain.bounds import Bounds
 from domain.decider import fold
+from domain.words import Private
 from tests.unit.domain_world import NAME, decided, refused
 
 ORG = "organization-1"
@@ -66,6 +68,23 @@ def binding(name: str = "1", who: str = "user-1", role: str = "owner", **more: o
 
 OWNED = (AddMember("user-1"), Grant(binding()))
 INVITED = Invite("invitation-1", NAME, "member", "project-1", "aa", NOW + 10)
+
+
+def test_a_group_is_renamed_while_it_is_there() -> None:
+    """The same name again is nothing; who is in it stays; a deleted one is gone, an unknown one
+    unknown.
+    """
+    other = Private("cc")
+    given = told(*OWNED, CreateGroup("group-1", NAME), JoinGroup("group-1", "user-1"))
+    assert decided(DECIDER, given, wish(RenameGroup("group-1", NAME))) == []
+    facts = decided(DECIDER, given, wish(RenameGroup("group-1", other)))
+    state = fold(DECIDER, (*given, *facts))
+    assert state.names == {"group-1": other}
+    assert state.groups == {"group-1": {"user-1"}}
+    over = (*given, *decided(DECIDER, given, wish(DeleteGroup("group-1"))))
+    assert not fold(DECIDER, over).names
+    assert refused(DECIDER, over, wish(RenameGroup("group-1", other))) == "authority.gone"
+    assert refused(DECIDER, given, wish(RenameGroup("group-2", other))) == "authority.unknown"
 
 
 def test_who_leaves_loses_every_binding_and_group_at_once() -> None:

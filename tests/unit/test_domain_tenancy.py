@@ -25,6 +25,8 @@ from tests.unit.domain_world import NAME, decided, refused
 OTHER = Private("bb")
 ORG = organization.Created(NAME, 1)
 HELD = (ORG, organization.Suspended("unpaid", 2))
+RENAMED = organization.Renamed(OTHER, 7)
+CLOSING = (ORG, organization.ClosingStarted("left", 5, 6, 4))
 TOKEN = TokenIssued("user-1", "member", 9)
 DEPT = department.Created("organization-1", NAME, 1)
 CENTRE = cost_centre.Created("organization-1", "department-1", NAME, 1)
@@ -33,6 +35,7 @@ LEFT = (*SEATED, cost_centre.ProjectRemoved("project-1", 6))
 SHUT = (CENTRE, cost_centre.Closed(7))
 CHARGED_TO = attribution.AttributionSet("project-1", "cost_centre-1", 5)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
+PUT = project.Moved("department-2", "account-1", 5)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
 PERIOD = period.Opened("account-1", 1, 0, 100, "UTC", "x", 1)
 LATER = period.Opened("account-1", 2, 100, 200, "UTC", "x", 1)
@@ -97,9 +100,20 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("reactivate with tokens out", organization.DECIDER, (*HELD, TOKEN), organization.Reactivate("paid", 3), [organization.Reactivated("paid", 3)]),
     ("reactivate the active", organization.DECIDER, (ORG,), organization.Reactivate("x", 3), []),
     ("suspend nobody", organization.DECIDER, (), organization.Suspend("x", 3), "organization.unknown"),
+    ("rename it", organization.DECIDER, (ORG,), organization.Rename(OTHER, 7), [RENAMED]),
+    ("rename the suspended", organization.DECIDER, HELD, organization.Rename(OTHER, 7), [RENAMED]),
+    ("rename it again", organization.DECIDER, (*HELD, RENAMED), organization.Rename(OTHER, 8), []),
+    ("reactivate the renamed", organization.DECIDER, (*HELD, RENAMED), organization.Reactivate("paid", 8), [organization.Reactivated("paid", 8)]),
+    ("rename what is closing", organization.DECIDER, CLOSING, organization.Rename(OTHER, 7), "organization.closing"),
+    ("rename what is over", organization.DECIDER, (*CLOSING, organization.ClosedForGood(6)), organization.Rename(OTHER, 7), "organization.closed"),
+    ("rename nobody", organization.DECIDER, (), organization.Rename(OTHER, 7), "organization.unknown"),
     ("department", department.DECIDER, (), department.Create("organization-1", NAME, 1), [DEPT]),
     ("department again", department.DECIDER, (DEPT,), department.Create("organization-1", NAME, 2), []),
     ("other department", department.DECIDER, (DEPT,), department.Create("organization-1", OTHER, 2), "department.exists"),
+    ("rename a department", department.DECIDER, (DEPT,), department.Rename(OTHER, 7), [department.Renamed(OTHER, 7)]),
+    ("rename the renamed department", department.DECIDER, (DEPT, department.Renamed(OTHER, 7)), department.Rename(OTHER, 8), []),
+    ("back to its first name", department.DECIDER, (DEPT, department.Renamed(OTHER, 7)), department.Rename(NAME, 8), [department.Renamed(NAME, 8)]),
+    ("rename no department", department.DECIDER, (), department.Rename(OTHER, 7), "department.unknown"),
     ("cost centre", cost_centre.DECIDER, (), new_centre(), [CENTRE]),
     ("cost centre again", cost_centre.DECIDER, (CENTRE,), new_centre(), []),
     ("other cost centre", cost_centre.DECIDER, (CENTRE,), new_centre(OTHER), "cost_centre.exists"),
@@ -129,6 +143,11 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("project again", project.DECIDER, (PROJ,), new_project(), []),
     ("other project", project.DECIDER, (PROJ,), new_project(name=OTHER), "project.exists"),
     ("project paid by others", project.DECIDER, (), new_project("organization-2"), "project.foreign"),
+    ("rename a project", project.DECIDER, (PROJ,), project.Rename(OTHER, 7), [project.Renamed(OTHER, 7)]),
+    ("rename the moved", project.DECIDER, (PROJ, PUT), project.Rename(OTHER, 7), [project.Renamed(OTHER, 7)]),
+    ("move the renamed to where it is", project.DECIDER, (PROJ, PUT, project.Renamed(OTHER, 7)), project.Move("department-2", "account-1", 9), []),
+    ("rename the renamed project", project.DECIDER, (PROJ, project.Renamed(OTHER, 7)), project.Rename(OTHER, 8), []),
+    ("rename no project", project.DECIDER, (), project.Rename(OTHER, 7), "project.unknown"),
     ("account", account.DECIDER, (), open_account(), [ACCT]),
     ("account again", account.DECIDER, (ACCT,), open_account(), []),
     ("account in EUR", account.DECIDER, (ACCT,), open_account("EUR"), "account.exists"),

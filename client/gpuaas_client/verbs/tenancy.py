@@ -380,6 +380,6 @@ def token_new(
     session.say(made, made.token)
 
 
-VERBS: Final = (organization, department, project, quota)
+VERBS: Final = (quota,)
 MONEY: Final = (account,)
 STAFF: Final = (token,)

@@ -1,6 +1,4 @@
-"""The catalogue of facts an auditor knows (contracts/facts.md): tag -> stream kind and fields in
-order.
-"""
+"""The catalogue of facts an auditor knows (contracts/facts.md): stream kind, fields in order."""
 
 import re
 from collections.abc import Callable
@@ -26,9 +24,7 @@ LOG_FORMAT = "gpuaas-log/1"
 _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
 
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
-#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested
-#   [s [i [g [n [r [c lists
-#   [s [i [g [n [r [h [t lists
+#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested   [… lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -46,7 +42,9 @@ organization.reactivated.v1  organization  reason$ decided_us
 organization.closing_started.v1  organization  reason$ stop_us wipe_us decided_us
 organization.closing_withdrawn.v1 organization reason$ state$ decided_us
 organization.closed.v1       organization  decided_us
+organization.renamed.v1      organization  name@ renamed_us
 department.created.v1    department    organization$ name@ created_us
+department.renamed.v1    department    name@ renamed_us
 cost_centre.created.v1   cost_centre   organization$ department$ name@ created_us
 cost_centre.renamed.v1   cost_centre   name@ renamed_us
 cost_centre.project_added.v1   cost_centre project$ added_us
@@ -55,6 +53,7 @@ cost_centre.closed.v1    cost_centre   closed_us
 attribution.set.v1       attribution   project$ cost_centre$ set_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
 project.moved.v1         project       department$ account$ moved_us
+project.renamed.v1       project       name@ renamed_us
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us
 account.invoiced.v1      account       invoice$ sequence
 account.terms_set.v1     account       terms$ credit_limit_pico decided_us
