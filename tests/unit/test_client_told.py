@@ -14,7 +14,7 @@ import pytest
 from api.calling import api_of
 from contracts.problems import PROBLEMS
 from domain.errors import DomainError
-from gpuaas_client import cli, profiles, telling
+from gpuaas_client import cli, exits, profiles, telling
 from tests.commands import Done, gpuaas
 from tests.serving import Answer, problem, serving
 
@@ -143,3 +143,18 @@ def test_the_servers_verbs_go_where_the_clients_go(tmp_path: Path) -> None:
     assert (api_of(env).url, api_of(env).token) == ("http://127.0.0.1:1", "kept")
     other = {**env, "GPUAAS_URL": "http://127.0.0.1:2", "GPUAAS_TOKEN": "t"}
     assert (api_of(other).url, api_of(other).token) == ("http://127.0.0.1:2", "t")
+
+
+def test_a_proof_is_fetched_in_one_manner_wherever_it_is_asked_for(tmp_path: Path) -> None:
+    """Of a bill, an invoice or as evidence, to FILE or --out FILE; to neither or both is wrong usage."""
+    body = Answer(200, b"proof", (("Content-Type", "application/octet-stream"),))
+    for number, word in enumerate(("bill", "invoice", "evidence")):
+        for more in ((), ("--out",)):
+            file = str(tmp_path / f"{number}{len(more)}")
+            with serving(body) as (url, _):
+                env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+                done = gpuaas(word, "proof", "A-1", *more, file, env=env)
+            assert done.status == exits.DONE, done
+            assert Path(file).read_bytes() == b"proof"
+        for wrong in ((), ("a", "--out", "b")):
+            assert gpuaas(word, "proof", "A-1", *wrong, env={}).status == exits.USAGE

@@ -184,20 +184,26 @@ def get(session: Session, number: str, form: str, out: Path) -> None:
 
 @click.command("proof", cls=Verb, short_help="What an invoice or a credit note rests on")
 @click.argument("number", metavar="NUMBER")
-@click.argument("file", type=_PATH, metavar="FILE")
+@click.argument("file", type=_PATH, metavar="[FILE]", required=False)
+@click.option("--out", type=_PATH, metavar="FILE", help="In place of FILE, as other verbs take it.")
 @click.option(
     "--line", type=click.IntRange(0), metavar="N",
     help="Of this line alone, counted from 0 in the order of the invoice's file.",
 )  # fmt: skip
 @asked
-def proof(session: Session, number: str, file: Path, line: int | None) -> None:
+def proof(
+    session: Session, number: str, file: Path | None, out: Path | None, line: int | None
+) -> None:
     """What an invoice or a credit note rests on, to be verified offline.
 
     `gpuaas-verify invoice FILE --key VKEY`, or `gpuaas evidence verify invoice FILE --key VKEY`.
     """
-    size = downloads.fetch(session.client, downloads.proof(number, line), file, session.progress)
-    sentence = f"{file}: {size} bytes; gpuaas-verify invoice {file} --key VKEY"
-    session.say({"file": str(file), "bytes": size}, sentence)
+    where = file or out
+    if where is None or (file and out):
+        raise click.UsageError("where to: FILE, or --out FILE")
+    size = downloads.fetch(session.client, downloads.proof(number, line), where, session.progress)
+    sentence = f"{where}: {size} bytes; gpuaas-verify invoice {where} --key VKEY"
+    session.say({"file": str(where), "bytes": size}, sentence)
 
 
 @click.group("bill", cls=Verbs, help="An account's books as files")

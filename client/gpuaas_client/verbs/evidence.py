@@ -23,6 +23,7 @@ from gpuaas_client.moments import TIME
 from gpuaas_client.sealing import checked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
+from gpuaas_client.verbs.books import proof
 
 _PATH: Final = click.Path(path_type=Path)
 _OUT: Final = click.option("--out", type=_PATH, required=True, metavar="FILE")
@@ -92,17 +93,6 @@ def calls(session: Session, number: int) -> None:
         ("THEN", f"gpuaas evidence receipt {found.position} --out DIR"),
     )
     session.tell(found, pairs)
-
-
-@evidence.command("proof", short_help="What an invoice or a credit note rests on")
-@click.argument("number", metavar="NUMBER")
-@click.option("--line", type=click.IntRange(0), metavar="N", help="One line alone, from 0.")
-@_OUT
-@asked
-def proof(session: Session, number: str, line: int | None, out: Path) -> None:
-    """What an invoice, or one line of it, or a credit note rests on, to be recomputed offline."""
-    size = downloads.fetch(session.client, downloads.proof(number, line), out, session.progress)
-    session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
 @evidence.command("bundle", staff=True, help="The whole log as a file, for who may read all of it")
@@ -216,5 +206,7 @@ def _detail(fact: Mapping[str, Any]) -> str:
     )
     return " ".join(f"{name}={plain(value)}" for name, value in told) or "-"
 
+
+evidence.add_command(proof)
 
 VERBS: Final = (evidence, audit)
