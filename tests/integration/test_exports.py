@@ -210,7 +210,7 @@ def by_command(database: Database, nats_url: str, out: Path, book: bytes, folder
             assert "another command is writing" in told.err
         Path(f"{other}.part").unlink()
         told = gpuaas("bill", "export", "focus.xls", *books, "--out", str(other), env=env)
-        assert "no such form" in told.err
+        assert "Invalid value for 'FORM" in told.err
         with psycopg.connect(database.app_url) as conn:
             number = billing_read.invoices(conn)[0].number
         one = ("bill", "get", number, "--as", "file", "--out", str(folder / "one.json"))
