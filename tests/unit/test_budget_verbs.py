@@ -78,7 +78,7 @@ def test_a_budget_is_set_and_printed() -> None:
 
 
 def test_budgets_are_listed_shown_and_cleared() -> None:
-    """Page after page; one with what was told of it; exact amounts."""
+    """Page after page; one with what was told of it; amounts rounded for people, exact in JSON."""
     answers = {
         "GET /v1/budgets": (200, {"items": [NEW], "next": "c"}),
         "GET /v1/budgets?cursor=c": (200, {"items": [SEEN], "next": None}),
@@ -91,8 +91,8 @@ def test_budgets_are_listed_shown_and_cleared() -> None:
         assert second.split()[-2:] == ["50", "forecast"]
         assert json.loads(gpuaas("budget", "list", "--json", env=env).out) == [NEW, SEEN]
         shown = gpuaas("budget", "show", PROJECT, env=env).out
-        assert "spent      600.250000000001 USD" in shown
-        assert "told       50% at 2026-11-26T00:00:00.000000Z: 600.250000000001 USD" in shown
+        assert "spent      600.2500 USD" in shown
+        assert "told       50% at 2026-11-26T00:00:00.000000Z: 600.2500 USD" in shown
         assert "told       forecast at" in shown
         assert gpuaas("budget", "clear", PROJECT, env=env).out == f"{PROJECT}: no budget\n"
     assert asked[-1] == ("POST /v1/budgets/clear", {"scope": PROJECT})

@@ -64,7 +64,7 @@ def shown(session: Session, scope: str) -> None:
 
 def _told(one: models.BudgetAlert) -> str:
     percent = "%" if one.what.isdigit() else ""
-    return f"{one.what}{percent} at {one.at}: {money(one.amount)}"
+    return f"{one.what}{percent} at {one.at}: {rounded(one.amount)}"
 
 
 def _row(one: models.Budget) -> tuple[str, ...]:
