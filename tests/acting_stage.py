@@ -16,6 +16,7 @@ import pytest
 from api.config import Settings
 from domain.access import Decided
 from domain.authority_facts import GlassUsed
+from domain.bounds import Bounds
 from evidence.reader import Recorded, decode_entry, read_entries
 from projections.views import step
 from tests.acting_asker import SECRET, Asker, differs
@@ -27,6 +28,7 @@ from tests.conftest import Database
 from tests.issuer_stage import issuer
 
 _MOST = 30  # facts of one append here
+_MANY = Bounds(webhooks=1_000)  # of one organization, which each test adds to
 
 
 class Two:
@@ -113,8 +115,8 @@ async def both(database: Database, nats_url: str, data: Path) -> AsyncIterator[T
         world = World(trusted.url, trusted)
         await prepared(database, world.taxed)
         async with (
-            staged(database, nats_url, data) as first,
-            staged(database, nats_url, data, elect=False) as second,
+            staged(database, nats_url, data, bounds=_MANY) as first,
+            staged(database, nats_url, data, elect=False, bounds=_MANY) as second,
         ):
             await world.furnish(first, database)
             yield Two(first, second, world)
