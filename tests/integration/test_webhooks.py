@@ -117,12 +117,13 @@ def test_facts_are_told_signed_filtered_and_in_order(
                 assert rotated.status_code == 200, rotated.text
                 await stage.views()
                 await until(lambda: len(everything.heard) == 11, "the rotation is told")
+            # What was begun by a webhook's words of before is over with each of these blocks.
+            async with delivering(stage):
                 mine.append(await department(stage, org))
                 await until(lambda: mine[-1] in everything.positions(), "told")
                 [last] = [one for one in everything.heard if one.position == mine[-1]]
                 for secret in (first["secret"], rotated.json()["secret"]):
                     assert Webhook(secret).verify(last.body, last.headers)["id"] == str(mine[-1])
-            # What was begun by a webhook's words of before is over with each of these blocks.
             gone = await stage.post(f"/v1/webhooks/{first['id']}/delete")
             assert gone.status_code == 200, gone.text
             await stage.views()
@@ -395,7 +396,7 @@ async def _moved_while_it_answers(stage: Stage, path: str, old: Receiver, new: R
         return 410
 
     new.answer, mark = slowly_gone, await stage.size() - 1
-    async with delivering(stage):
+    async with delivering(stage, msgspec.structs.replace(QUICK, schedule_s=(60,))):
         await stage.post(f"{path}/rotate-secret")
         await until(lambda: _kinds(new, mark), "it has the fact")
         await stage.post(f"{path}/change", {"url": old.url})
