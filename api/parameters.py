@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
 
 from api.body import check_word
 from api.edge import whole
@@ -29,17 +30,32 @@ def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     check_word(connection.scope["path"], _LONGEST)
     if not connection.scope["query_string"]:
         return
+    asked = _queried(handler)
     for name, value in connection.query_params.multi_items():
         check_word(name, _LONGEST)
         check_word(str(value), _LONGEST)
         if name in _numbers(handler) and whole(str(value)) is None:
-            raise DomainError(
-                "request.invalid", f"{name} is a whole number", {"pointer": f"/{name}"}
-            )
-        known = _words(handler).get(name)
-        if known is not None and value not in known:
-            detail = f"{name} is one of {', '.join(known)}"
-            raise DomainError("request.invalid", detail, {"pointer": f"/{name}"})
+            raise _wrong(name, f"{name} is a whole number")
+        if name not in asked:
+            _check_unknown(handler, name)
+        elif asked[name].words and value not in asked[name].words:
+            raise _wrong(name, f"{name} is one of {', '.join(asked[name].words)}")
+        elif not asked[name].many and len(connection.query_params.getall(name)) > 1:
+            raise _wrong(name, f"{name} is said once")
+
+
+def _check_unknown(handler: BaseRouteHandler, name: str) -> None:
+    """What is misspelled would be answered as if nobody had asked for it. A WebSocket reads its
+    own, and to what is public others' links add theirs.
+    """
+    own = isinstance(handler, HTTPRouteHandler) and "OPTIONS" not in handler.http_methods
+    if own and not handler.opt.get("public"):
+        known = ", ".join(sorted(_queried(handler))) or "none"
+        raise _wrong(name, f"no parameter of this is called so: {known}")
+
+
+def _wrong(name: str, detail: str) -> DomainError:
+    return DomainError("request.invalid", detail, {"pointer": f"/{name}"})
 
 
 def _check_host(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -58,19 +74,30 @@ def _numbers(handler: BaseRouteHandler) -> frozenset[str]:
     return frozenset(name for name, one in found if int in get_args(one.annotation))
 
 
+class _Queried(Struct, frozen=True):
+    """Of a parameter of the query: the words that it may be, if only those; may it come again."""
+
+    words: tuple[str, ...]
+    many: bool
+
+
 @cache
-def _words(handler: BaseRouteHandler) -> dict[str, tuple[str, ...]]:
-    """The handler's parameters that are one of a few words, as they are called in a query."""
+def _queried(handler: BaseRouteHandler) -> dict[str, _Queried]:
+    """The handler's parameters as they are called in a query."""
     if not isinstance(handler, HTTPRouteHandler):
         return {}
     found = {}
     for name, one in inspect.signature(handler.fn).parameters.items():
         of, *more = get_args(one.annotation) or (None,)
-        for kind in get_args(of):
-            meant = kind.__value__ if isinstance(kind, TypeAliasType) else kind
-            if get_origin(meant) is Literal:
-                said = [told.name for told in more if isinstance(told, QueryParameter)]
-                found[next(filter(None, said), name)] = get_args(meant)
+        kinds = [
+            kind.__value__ if isinstance(kind, TypeAliasType) else kind
+            for kind in (of, *get_args(of))
+        ]
+        words = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
+        many = any(get_origin(kind) is list for kind in kinds)
+        for said in more:
+            if isinstance(said, QueryParameter):
+                found[said.name or name] = _Queried(words[0] if words else (), many)
     return found
 
 

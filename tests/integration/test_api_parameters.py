@@ -20,6 +20,11 @@ _OPERATIONS: list[tuple[str, str, list[dict[str, Any]]]] = [
     for path, item in json.loads(FILE.read_text())["paths"].items()
     for method, operation in item.items()
 ]
+_SECURED = {
+    (path, method): operation.get("security") != []
+    for path, item in json.loads(FILE.read_text())["paths"].items()
+    for method, operation in item.items()
+}
 _CURSORS = [
     base64.urlsafe_b64encode(text.encode()).decode()
     for text in (
@@ -66,6 +71,42 @@ def test_no_route_takes_control_characters_or_foreign_cursors(
         assert asked > 60, "the document lists what the routes take"
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_a_query_says_what_the_document_has_and_once(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A misspelled filter of any route is told and not left out of the question; a parameter that
+    comes again is refused, where it is no list. What is public takes what others' links add.
+    """
+
+    async def scene(stage: Stage) -> None:
+        twice = 0
+        for path, method, parameters in _OPERATIONS:
+            plain = re.sub(r"\{[^}]*\}", "x", path)
+            if _SECURED[path, method]:
+                await _refused(stage, method, f"{plain}?organisation=x", "request.invalid")
+            for one in parameters:
+                listed, word = _taken(one["schema"])
+                if one["in"] == "query" and not listed:
+                    said = f"{one['name']}={word}"
+                    await _refused(stage, method, f"{plain}?{said}&{said}", "request.invalid")
+                    twice += 1
+        assert twice > 300
+        for again in ("model=T4&model=A10", "model=T4"):
+            asked = f"/v1/placement/explain?project=project-x&{again}"
+            assert (await stage.get(asked)).json()["code"] == "resource.unknown"
+        assert (await stage.get("/v1/schemas?utm_source=mail")).status_code == 200
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def _taken(schema: dict[str, Any]) -> tuple[bool, str]:
+    """Whether it is a list, and a word that the schema takes."""
+    every = schema.get("oneOf", [schema])
+    listed = any(one["type"] == "array" for one in every)
+    words = [one["enum"][0] for one in every if "enum" in one]
+    return listed, words[0] if words else "1"
 
 
 def test_what_is_not_as_documented_is_refused(
