@@ -37,9 +37,8 @@ def test_what_is_renamed_is_called_so_from_then_on(
             return answer.status_code, answer.json(), answer.headers.get("etag")
 
         async def called(kind: str, asked: str = "") -> tuple[Any, Any, Any]:
-            of = f"organization={org}{asked}"
-            shown = await stage.get(f"/v1/{kind}s/{things[kind]}?{of}", token=ours)
-            listed = await stage.get(f"/v1/{kind}s?{of}", token=ours)
+            shown = await stage.get(f"/v1/{kind}s/{things[kind]}{asked}", token=ours)
+            listed = await stage.get(f"/v1/{kind}s{asked}", token=ours)
             [one] = [one for one in listed.json()["items"] if one["id"] == things[kind]]
             assert one == shown.json(), (kind, asked)
             assert shown.headers["etag"] == f'"{one["version"]}"'
@@ -63,7 +62,7 @@ def test_what_is_renamed_is_called_so_from_then_on(
             assert await stage.size() == size
             await stage.views()
             assert await called(kind) == ("Neu", version + 1, f'"{version + 1}"')
-            assert await called(kind, f"&as_of={before}") == (name, version, etag)
+            assert await called(kind, f"?as_of={before}") == (name, version, etag)
 
         await _goes_on(stage, us, ours)
         await stage.post(f"/v1/organizations/{org}/suspend", {"reason": "unpaid"})
