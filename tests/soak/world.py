@@ -181,7 +181,7 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
     projects = [
         made("/v1/projects", department=department, account=one, name="Q")["id"] for one in billed
     ]
-    _priced(office, known, homes[0])
+    _priced(office, known)
     for one in projects:
         made("/v1/runtimes", project=one, name="r", gpu_milli=100)
     time.sleep(max(0, ends_us - now_us()) / 1_000_000)
@@ -198,7 +198,7 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
     )
 
 
-def _priced(office: Office, known: Known, org: str) -> None:
+def _priced(office: Office, known: Known) -> None:
     """Devices that launches may have, at a price that is in effect, and a book of prices."""
     soon = now_us() + 3_000_000
     body = {"model": "T4", "price": _PRICE, "effective_from": instant(soon)}
@@ -217,10 +217,10 @@ def _priced(office: Office, known: Known, org: str) -> None:
             break
         assert time.monotonic() < deadline, nodes
         time.sleep(0.1)
-    periods = f"/v1/periods?organization={org}"
-    for path in ("/v1/nodes", periods, "/v1/price-books", "/v1/problems"):
+    for path in ("/v1/nodes", "/v1/periods", "/v1/price-books", "/v1/problems"):
         found: httpx.Response = office.get(path)
-        known.learn(path.partition("?")[0], {}, found.json())
+        assert found.status_code == 200, found.text
+        known.learn(path, {}, found.json())
 
 
 def _enrolled(office: Office, invited: dict[str, Any]) -> None:
