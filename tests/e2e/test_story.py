@@ -69,7 +69,7 @@ def place() -> Iterator[Scene]:
 def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     """A container with sshd and two SIMULATED devices; `ssh` with a certificate of ours and no
     other; its volume filled and read by rsync, sftp, scp and HTTP; a terminal; what a member
-    pays is the attested time, and an auditor finds it so.
+    pays is the attested time, and an auditor finds it so, whatever is renamed meanwhile.
     """
     spell, runtime, volume = launched(place)
     me = Key(place.folder, "me")
@@ -91,6 +91,13 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     what_it_said(place, runtime)
     asyncio.run(terminal(place, runtime))
     assert run_ssh([*entered(place, runtime, "again"), f"echo kept > {_HELD}"]).returncode == 0
+    for path in (
+        f"/v1/organizations/{place.org}",
+        f"/v1/departments/{place.department}",
+        f"/v1/projects/{spell.project}",
+    ):
+        answer = place.office.post(f"{path}/rename", {"name": "Neu"})
+        assert answer.status_code == 200, answer.text
     place.stop(runtime)
     assert run_ssh([*client, "id"], 120).returncode != 0, "nothing is left to enter"
     second = kept(place, spell, volume)
